@@ -52,7 +52,7 @@ func (w *walk) seekBelow(key []byte) {
 	}
 	switch {
 	case w.cursor.on:
-		w.rebuild()
+		w.refresh()
 	case w.stale.Load():
 		w.reopenScan()
 	}
@@ -89,7 +89,7 @@ func (w *walk) turnUp(stood bool) {
 func (w *walk) followDown() {
 	switch {
 	case w.cursor.on && !w.isUpToDate():
-		w.rebuild()
+		w.refresh()
 		w.merger.SeekBelow(w.last())
 	case w.cursor.on:
 		w.merger.StepBelow(w.last())

@@ -81,6 +81,7 @@ func TestAllMethodsReturnErrClosedAfterClose(t *testing.T) {
 			"Peek":         func() error { _, _, err := db.Peek(key); return err },
 			"Floor":        func() error { _, _, _, err := db.Floor(key); return err },
 			"Prefix":       func() error { _, err := db.Prefix([]byte("aa:")); return err },
+			"OpenPrefix":   func() error { return db.OpenPrefix(new(Iterator), []byte("aa:")) },
 			"Put":          func() error { return db.Put(key, value) },
 			"Seal":         db.Seal,
 			"SealWith":     func() error { _, err := db.SealWith(sourceOf()); return err },
@@ -304,6 +305,7 @@ func TestCloseNamesOpenViewsAndIterators(t *testing.T) {
 	require.NoError(t, err)
 	tables, err := v.Tables(t.Context())
 	require.NoError(t, err)
+	require.True(t, live.Next())
 
 	err = db.Close()
 	require.ErrorIs(t, err, ErrOpen)

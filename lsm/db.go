@@ -173,10 +173,10 @@ func (db *DB) newFileNumber() uint64 {
 // flushes nothing and returns the failure. If the flush fails, Close returns its error. With
 // LogOff or LogBuffered, both errors tell which writes are lost.
 //
-// If views or iterators are open, Close returns ErrOpen with the places where they were opened.
-// The store is closed nevertheless, and calls of these views and iterators return ErrClosed. A
-// second Close waits for the first one and returns nil, because the first one has returned all
-// errors.
+// If views or iterators are open, Close returns ErrOpen with the places where they were opened. An
+// iterator of Prefix counts once it has found a table or memtable to read. The store is closed
+// nevertheless, and calls of these views and iterators return ErrClosed. A second Close waits for
+// the first one and returns nil, because the first one has returned all errors.
 func (db *DB) Close() error { return db.close(false) }
 
 // Discard closes the store without writing. Entries that are in no table and no log are lost,

@@ -24,14 +24,34 @@ func (db *DB) updateGaps(kind run.Kind) {
 	}
 }
 
+// explorer returns a walk over a prefix for one operation, which holds the lock and ends with
+// closeExplorer.
+func (db *DB) explorer(prefix []byte) *walk {
+	w := db.scratch.explorer
+	if w == nil {
+		w = &walk{db: db}
+		db.scratch.explorer = w
+	}
+	w.beginPrefix(prefix)
+	w.rebuild()
+	return w
+}
+
+// closeExplorer ends the operation of a walk that explorer has returned.
+func (db *DB) closeExplorer(w *walk) {
+	w.closeSources()
+	if !w.isSmall() {
+		db.scratch.explorer = nil
+	}
+}
+
 // findGapAround searches down and up from a deleted key for more deleted keys and records them as a
 // gap. It returns the number of entries that it stepped over, 0 if no gap was recorded, and
 // gaps.NotKept if a gap of such keys is too long to be recorded. It ends at an error, which the
 // next reader of these entries returns.
 func (db *DB) findGapAround(prefix, key []byte) (found int) {
-	w := db.newPrefixWalk(prefix)
-	defer func() { db.report(w.closePrefixWalk()) }()
-	w.rebuild()
+	w := db.explorer(prefix)
+	defer db.closeExplorer(w)
 	d := &w.cursor.dead
 	d.Reset()
 	d.Add(key)

@@ -1,7 +1,6 @@
 package lsm
 
 import (
-	"errors"
 	"math"
 )
 
@@ -24,9 +23,8 @@ func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
 // floorKey is Floor without the value, for callers that hold the lock. If it stepped over many
 // deleted keys, it records them as a gap, which later reads skip.
 func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
-	w := db.newPrefixWalk(key[:db.o.Split.Func(key)])
-	defer func() { err = errors.Join(err, w.closePrefixWalk()) }()
-	w.rebuild()
+	w := db.explorer(key[:db.o.Split.Func(key)])
+	defer db.closeExplorer(w)
 	w.value = append(append(w.value[:0], key...), 0)
 	w.cursor.dead.Reset()
 	ok = w.descend(w.value, math.MaxInt)

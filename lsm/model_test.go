@@ -36,6 +36,7 @@ var modelActions = []struct {
 	{90, (*world).useCursors},
 	{15, (*world).seal},
 	{6, (*world).flush},
+	{15, (*world).sealWith},
 	{4, (*world).syncLog},
 	{2, (*world).compact},
 	{3, (*world).reopen},
@@ -111,6 +112,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 		func(c *modelCounts) int64 { return c.Restores },
 		func(c *modelCounts) int64 { return c.Reopened },
 		func(c *modelCounts) int64 { return c.Large },
+		func(c *modelCounts) int64 { return c.Sources },
 		func(c *modelCounts) int64 { return c.Gaps / 10 },
 		func(c *modelCounts) int64 { return c.Lacked / 100 },
 	} {

@@ -108,8 +108,12 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		"Floor":    func(db *DB) error { _, _, _, err := db.Floor(key); return err },
 		"Iterator": func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
 		"Prefix":   func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
-		"Stream":   func(db *DB) error { return readStream(db.Stream(key)) },
-		"Seal":     (*DB).Seal,
+		"OpenPrefix": func(db *DB) error {
+			it := new(Iterator)
+			return walked(it, db.OpenPrefix(it, []byte("aa:")))
+		},
+		"Stream": func(db *DB) error { return readStream(db.Stream(key)) },
+		"Seal":   (*DB).Seal,
 		"SealWith": func(db *DB) error {
 			number, err := db.SealWith(sourceOf(entry(run.DeletePrefix, "aa:", ""), entry(run.Set, "aa:1", "source")))
 			if err != nil {
@@ -140,6 +144,7 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 			}
 			return tables.Close()
 		}),
+		"Budget":  func(db *DB) error { db.Budget(); return nil },
 		"Metrics": func(db *DB) error { db.Metrics(); return nil },
 		"Close":   (*DB).Close,
 		"Discard": (*DB).Discard,

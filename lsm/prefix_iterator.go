@@ -21,6 +21,7 @@ import (
 type prefixCursor struct {
 	on        bool
 	prefix    []byte
+	end       []byte // memory of the successor of the prefix, the end of the keys
 	lookupKey run.LookupKey
 	value     []byte // value of the current key, unless it is large
 
@@ -41,80 +42,100 @@ type prefixCursor struct {
 // Options.Split cuts it. The iterator is a live cursor: each Next moves to the smallest key
 // above the last one, each Prev to the greatest key below it, in the store as it is at that
 // moment. The owner may write between moves. Close the iterator.
-func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
-	if err := db.o.checkPrefix(prefix); err != nil {
+func (db *DB) Prefix(prefix []byte) (*Iterator, error) {
+	it := new(Iterator)
+	if err := db.OpenPrefix(it, prefix); err != nil {
 		return nil, err
 	}
-	if err := db.lockOpen(); err != nil {
-		return nil, err
-	}
-	defer db.unlock(&err)
-	w := db.newPrefixWalk(prefix)
-	db.pins.addWalk(w)
-	return &Iterator{walk: w}, nil
+	return it, nil
 }
 
-// newPrefixWalk returns a walk over a prefix. The caller holds the lock.
-func (db *DB) newPrefixWalk(prefix []byte) *walk {
+// OpenPrefix is Prefix for a caller that has the memory of the iterator: it turns a new or closed
+// Iterator into an open one.
+func (db *DB) OpenPrefix(it *Iterator, prefix []byte) error {
+	if err := db.o.checkPrefix(prefix); err != nil {
+		return err
+	}
+	if db.status.isClosed.Load() {
+		return ErrClosed
+	}
 	w := db.scratch.takeIdle()
 	if w == nil {
 		w = &walk{db: db}
 	}
-	w.err, w.begun, w.backward = nil, false, false
+	w.beginPrefix(prefix)
+	*it = Iterator{walk: w}
+	return nil
+}
+
+// beginPrefix makes w a new walk over a prefix, without sources.
+func (w *walk) beginPrefix(prefix []byte) {
+	w.at, w.err, w.valid, w.begun, w.backward = notPinned, nil, false, false, false
 	l := &w.cursor
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
-	db.o.Split.Prepare(&l.lookupKey, l.prefix)
-	w.within = run.PrefixRange(l.prefix)
-	return w
+	l.lookupKey.SetPrefix(l.prefix)
+	w.within = run.Range{From: l.prefix, To: run.AppendSuccessor(l.end[:0], l.prefix)}
+	if w.within.To != nil {
+		l.end = w.within.To
+	}
 }
 
-// rebuild closes the sources and finds those of the current version.
+// refresh is rebuild for a walk that stays open: it has to let go of its sources when the runs that
+// it reads are flushed.
+func (w *walk) refresh() {
+	w.rebuild()
+	if w.version != nil && w.at == notPinned {
+		w.db.pins.addWalk(w)
+	}
+}
+
+// rebuild closes the sources and finds those of the current version. A walk without sources pins no
+// version. The caller holds the lock.
 func (w *walk) rebuild() {
-	db, l := w.db, &w.cursor
+	db, l, m := w.db, &w.cursor, &w.merger
 	w.closeSources()
 	w.version = db.versions.Current().Ref()
 	l.generation, l.writes, l.err = db.versions.Generation(), db.writes, nil
-	w.merger.Reset(&db.o.Split, l.prefix, w.prefixSources(w.merger.Sources[:0]))
-	if l.err != nil {
-		w.merger.Fail(l.err)
+	w.findSources()
+	m.Reset(&db.o.Split, l.prefix, m.Sources)
+	switch {
+	case l.err != nil:
+		m.Fail(l.err)
+	case len(m.Sources) == 0:
+		db.versions.Unref(w.version)
+		w.version = nil
 	}
 }
 
-// prefixSources appends the runs that may hold keys of the prefix, from the newest to the first
-// one whose tombstone hides all older runs. It stores an error in cursor.err.
-func (w *walk) prefixSources(sources []merge.Source) []merge.Source {
-	db, l := w.db, &w.cursor
-	sources, hides := w.addMemory(sources, db.active.Table)
-	for _, r := range w.version.Memory {
+// findSources finds the runs that may hold keys of the prefix, from the newest to the first one whose
+// tombstone hides all older runs. Most runs hold none: a memtable knows, and a filter costs one cache
+// line, so it is asked before the bounds. findSources stores an error in cursor.err.
+func (w *walk) findSources() {
+	v := w.version
+	hides := w.addMemory(w.db.active.Table)
+	for _, r := range v.Memory {
 		switch {
 		case hides:
-			return sources
+			return
 		case r.Table != nil:
-			sources, hides = w.addMemory(sources, r.Table)
+			hides = w.addMemory(r.Table)
 		case r.File != nil: // a source is passed over: see SealWith
-			sources, hides = w.addTables(sources, []*version.File{r.File})
+			hides = w.addTable(r.File)
 		}
 	}
-	for _, f := range w.version.Tree.Levels[0] {
+	for _, f := range v.Tree.Levels[0] {
 		if hides {
-			return sources
+			return
 		}
-		if f.Bounds.Overlaps(w.within) {
-			sources, hides = w.addTables(sources, []*version.File{f})
-		}
+		hides = w.addTable(f)
 	}
-	for _, level := range w.version.Tree.Levels[1:] {
+	for _, level := range v.Tree.Levels[1:] {
 		if hides {
-			return sources
+			return
 		}
-		if f := version.Find(level, l.prefix); f != nil && f.Bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.Bounds.To) <= 0 {
-			sources, hides = w.addTables(sources, []*version.File{f}) // the usual case: one file holds all keys of the prefix
-		} else {
-			sources, hides = w.addTables(sources, slices.Clone(version.OverlappingSorted(level, version.BoundsOf, w.within)))
-		}
+		hides = w.addLevel(level)
 	}
-	return sources
 }
 
 // Cost of one more table for a prefix iterator, in units of one more table for a Get: the
@@ -124,50 +145,83 @@ const (
 	stepsPerReadCost = 8
 )
 
-// addMemory appends a memtable to the sources. hides reports whether its tombstone hides all
-// older runs.
-func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merge.Source, hides bool) {
+// addMemory adds a memtable to the sources unless it has no entries of the prefix. hides reports
+// whether its tombstone hides all older runs.
+func (w *walk) addMemory(table memtable.Table) (hides bool) {
 	l := &w.cursor
+	if hides = table.Hides(&l.lookupKey); !table.MayHold(&l.lookupKey) {
+		return hides // a range tombstone does not divide a prefix
+	}
 	var reuse run.Iterator
 	if n := len(l.memory); n > 0 {
 		reuse, l.memory = l.memory[n-1], l.memory[:n-1]
 	}
-	sources = append(sources, merge.Source{
+	w.merger.Sources = append(w.merger.Sources, merge.Source{
 		Iterator: table.Live(&l.lookupKey, reuse), Ranges: table.Ranges(), Hides: hidesNothing,
 	})
-	return sources, table.Hides(&l.lookupKey)
+	return hides
 }
 
-// hidesNothing is Source.Hides of prefix iterators: prefixSources has left out hidden runs
-// already.
+// hidesNothing is Source.Hides of prefix iterators: findSources has left out hidden runs already.
 func hidesNothing(*run.LookupKey) (bool, error) { return false, nil }
 
-// addTables appends one run, which consists of files, to the sources.
-func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []merge.Source, hides bool) {
-	l := &w.cursor
-	ranged := false
-	files = slices.DeleteFunc(slices.Clip(files), func(f *version.File) bool {
-		ranged = ranged || len(f.Table.Ranges()) > 0
-		return !f.Table.MayHold(&l.lookupKey) && len(f.Table.Ranges()) == 0
-	})
-	if len(files) == 0 {
-		return sources, false
+// mayHold reports whether a table may have keys of the prefix or a tombstone that hides some.
+func (w *walk) mayHold(f *version.File) bool {
+	return len(f.Table.Ranges()) > 0 || f.Table.MayHold(&w.cursor.lookupKey)
+}
+
+// addLevel adds a level above 0, like addTable.
+func (w *walk) addLevel(level []*version.File) (hides bool) {
+	switch len(level) {
+	case 0:
+		return false
+	case 1:
+		return w.addTable(level[0])
 	}
-	l.runs++
-	hides, err := merge.FilesHide(files, &l.lookupKey)
-	if err != nil && l.err == nil {
-		l.err = err
+	if f := version.Find(level, w.cursor.prefix); f != nil && f.Bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.Bounds.To) <= 0 {
+		return w.addTable(f) // the usual case: one file holds all keys of the prefix
 	}
-	s := merge.Source{Hides: hidesNothing, StableEntries: true}
+	files := slices.Clone(version.OverlappingSorted(level, version.BoundsOf, w.within))
+	files = slices.DeleteFunc(files, func(f *version.File) bool { return !w.mayHold(f) })
+	if len(files) <= 1 {
+		return len(files) == 1 && w.addTable(files[0])
+	}
+	s := merge.Source{Iterator: &version.LevelIterator{Files: files, Open: w.tableIterator}}
 	for _, f := range files {
 		s.Ranges = append(s.Ranges, f.Table.Ranges()...)
 	}
-	if len(files) == 1 {
-		s.Iterator = w.tableIterator(files[0])
-	} else {
-		s.Iterator = &version.LevelIterator{Files: files, Open: w.tableIterator}
+	w.addRun(s)
+	f := version.Find(files, w.cursor.prefix) // would have the tombstone of the prefix
+	return f != nil && w.hides(f)
+}
+
+// addTable adds a table to the sources unless it has no entries of the prefix. hides reports whether
+// its tombstone hides all older runs.
+func (w *walk) addTable(f *version.File) (hides bool) {
+	if !w.mayHold(f) || !f.Bounds.Overlaps(w.within) {
+		return false
 	}
-	return append(sources, s), hides
+	if len(f.Table.Ranges()) > 0 || !f.Table.Lacks(&w.cursor.lookupKey) { // else it has a tombstone only
+		w.addRun(merge.Source{Iterator: w.tableIterator(f), Ranges: f.Table.Ranges()})
+	}
+	return w.hides(f)
+}
+
+// addRun adds a table or the tables of a level to the sources.
+func (w *walk) addRun(s merge.Source) {
+	s.Hides, s.StableEntries = hidesNothing, true
+	w.merger.Sources = append(w.merger.Sources, s)
+	w.cursor.runs++
+}
+
+// hides reports whether a tombstone of the table hides all older runs.
+func (w *walk) hides(f *version.File) bool {
+	l := &w.cursor
+	hides, err := f.Table.Hides(&l.lookupKey)
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	return hides
 }
 
 // tableIterator returns an iterator over a table that reads through the cache.
@@ -216,7 +270,7 @@ func (w *walk) closeSources() {
 // followWrites rebuilds the sources if the store was written to since the last move.
 func (w *walk) followWrites() {
 	if !w.isUpToDate() {
-		w.rebuild()
+		w.refresh()
 		w.merger.Seek(w.from)
 	}
 }
@@ -260,12 +314,12 @@ func (w *walk) prefixValue() ([]byte, error) {
 // last returns the current key. The walk is a prefix iterator, or a scan with runs in memory.
 func (w *walk) last() []byte { return w.from[:len(w.from)-1] }
 
-// closePrefixWalk closes a prefix iterator and keeps its memory for reuse. The caller holds the lock.
-func (w *walk) closePrefixWalk() error {
+// closePrefixWalk closes a prefix iterator and keeps its memory for reuse. The caller holds the lock,
+// unless the walk has no sources.
+func (w *walk) closePrefixWalk() {
 	w.closeSources()
 	w.cursor.on = false
 	w.db.scratch.keepIdle(w)
-	return nil
 }
 
 // checkPrefix returns ErrRange unless Options.Split would cut exactly these bytes as a prefix.

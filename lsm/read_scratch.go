@@ -11,7 +11,8 @@ type readScratch struct {
 	viewed     run.Lookup    // of views; separate because lookup may back the result of Peek
 	mayBeFreed bool          // the lookup refers to memory that may be freed before the owner's next call
 	peeked     []byte        // buffer of Peek for values that consist of pieces
-	idle       []*walk       // closed prefix iterators, to be reused
+	explorer   *walk         // of Floor and of searches for gaps
+	idle       []*walk       // closed prefix iterators, to be reused; only the owner uses them, without the lock
 	lookups    int64         // number of keys looked up
 	inMemory   int64         // number of lookups that memtables decided
 	passed     int64         // number of entries that prefix iterators stepped over
@@ -35,8 +36,13 @@ func (s *readScratch) takeIdle() *walk {
 
 // keepIdle keeps a closed walk for reuse, unless its buffers are large.
 func (s *readScratch) keepIdle(w *walk) {
-	l := &w.cursor
-	if len(s.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(l.prefix)+cap(l.dead.First)+cap(l.dead.To) <= maxPeeked {
+	if len(s.idle) < maxIdle && w.isSmall() {
 		s.idle = append(s.idle, w)
 	}
+}
+
+// isSmall reports whether the buffers of a prefix iterator are small enough to be kept.
+func (w *walk) isSmall() bool {
+	l := &w.cursor
+	return cap(w.value)+cap(w.from)+cap(l.prefix)+cap(l.dead.First)+cap(l.dead.To) <= maxPeeked
 }

@@ -15,7 +15,7 @@ import (
 // walk is the state of an open iterator: a scan of a version, or a prefix iterator (cursor.on).
 type walk struct {
 	db       *DB
-	at       int // index in db.pins.walks
+	at       int // index in db.pins.walks, or notPinned
 	merger   merge.Merger
 	within   run.Range
 	err      error
@@ -33,6 +33,10 @@ type walk struct {
 	memory  bool         // the scan has sources that are memtables
 	cursor  prefixCursor // state of a prefix iterator
 }
+
+// notPinned is walk.at of a prefix iterator that has not found a source yet, so that there is nothing
+// that a flush or the end of the store has to close.
+const notPinned = -1
 
 // beginMove prepares a move and reports whether the iterator may move. For a prefix iterator it
 // takes the lock of the store.
@@ -105,7 +109,7 @@ func (w *walk) seek(key []byte) {
 	w.from = append(w.from[:0], key...)
 	switch {
 	case w.cursor.on:
-		w.rebuild()
+		w.refresh()
 	case w.stale.Load():
 		w.reopenScan()
 	}
@@ -202,6 +206,12 @@ func (w *walk) currentValue() ([]byte, error) {
 // close closes the walk.
 func (w *walk) close() error {
 	db := w.db
+	if w.at == notPinned && w.version == nil {
+		w.valid = false
+		w.moves++ // another walk may reuse the memory
+		w.closePrefixWalk()
+		return nil
+	}
 	last, err := w.closeLocked()
 	if last { // close the tables that it pinned before the budget is released
 		err = errors.Join(err, db.obsolete.close(), db.releaseBudget())
@@ -217,11 +227,14 @@ func (w *walk) closeLocked() (last bool, err error) {
 	defer db.unlock(&err)
 	w.valid = false
 	w.moves++ // another walk may reuse the memory
-	db.pins.removeWalk(w)
+	if w.at != notPinned {
+		db.pins.removeWalk(w)
+	}
 	defer db.o.Budget.handles.Trim(&db.lock) // close tables that only this walk kept open
 	last = db.status.released && len(db.pins.walks) == 0
 	if w.cursor.on {
-		return last, w.closePrefixWalk()
+		w.closePrefixWalk()
+		return last, nil
 	}
 	err = w.merger.Close()
 	db.versions.Unref(w.version)

@@ -314,23 +314,41 @@ func TestInvalidEntriesOfASourceAreErrors(t *testing.T) {
 
 // Entries may ignore the error of add; the flush fails nevertheless.
 func TestSourceThatIgnoresErrorsFails(t *testing.T) {
-	db := sourceStore(t)
-	number := sealWith(t, db, deaf{})
-	require.ErrorIs(t, db.WaitFlushed(t.Context(), number), sstable.ErrOrder)
-	require.ErrorIs(t, db.Discard(), nil)
+	for kind, want := range map[run.Kind]error{run.Set: sstable.ErrOrder, 0: ErrInvalidOption} {
+		db := sourceStore(t)
+		number := sealWith(t, db, deaf(kind))
+		require.ErrorIs(t, db.WaitFlushed(t.Context(), number), want)
+		require.NoError(t, db.Discard())
+	}
 }
 
-type deaf struct{}
+// deaf is the kind of its second entry.
+type deaf run.Kind
 
-func (deaf) Entries(add func(*run.Entry) error) error {
-	for _, key := range []string{"aa2", "aa1", "aa3"} {
+func (kind deaf) Entries(add func(*run.Entry) error) error {
+	for i, key := range []string{"aa2", "aa1", "aa3"} {
 		e := entry(run.Set, key, "")
+		if i == 1 {
+			e.Kind = run.Kind(kind)
+		}
 		_ = add(&e)
 	}
 	return nil
 }
 
 func (deaf) Close() {}
+
+// A source is due at once, even if a view holds the memtable before it.
+func TestSourceIsFlushedAtOnce(t *testing.T) {
+	db := sourceStore(t)
+	putAll(t, db, "aa1")
+	v, err := db.View()
+	require.NoError(t, err)
+	number := sealWith(t, db, sourceOf(entry(run.Set, "aa1", "source")))
+	waitFor(t, "the source is flushed", func() bool { return db.FlushedRun() >= number })
+	requireValue(t, "of aa1", "aa1", v.Get)
+	require.NoError(t, v.Close())
+}
 
 func TestEmptySourceLeavesNoTable(t *testing.T) {
 	db := sourceStore(t)

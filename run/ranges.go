@@ -17,10 +17,13 @@ func PrefixRange(prefix []byte) Range { return Range{prefix, Successor(prefix)} 
 
 // Successor returns the lowest key above all keys that begin with a prefix, or nil if no such
 // key exists.
-func Successor(prefix []byte) []byte {
+func Successor(prefix []byte) []byte { return AppendSuccessor(nil, prefix) }
+
+// AppendSuccessor appends the successor of a prefix to dst, or returns nil if there is none.
+func AppendSuccessor(dst, prefix []byte) []byte {
 	for n := len(prefix); n > 0; n-- {
 		if last := prefix[n-1]; last != 0xff {
-			return append(slices.Clone(prefix[:n-1]), last+1)
+			return append(append(dst, prefix[:n-1]...), last+1)
 		}
 	}
 	return nil

@@ -41,5 +41,11 @@ func (s *Split) Prepare(k *LookupKey, key []byte) {
 	}
 }
 
+// SetPrefix sets all fields of k for a whole prefix.
+func (k *LookupKey) SetPrefix(prefix []byte) {
+	k.Key, k.Hash, k.PrefixLen = prefix, Hash(prefix), len(prefix)
+	k.PrefixHash = k.Hash
+}
+
 // Prefix returns the prefix of the key.
 func (k *LookupKey) Prefix() []byte { return k.Key[:k.PrefixLen] }
