@@ -34,6 +34,7 @@ type Backend struct {
 	maxTimersInMemory int
 	firedTimers       firedTimerFilter
 	cursors           []*cursor // open cursors
+	idleCursors       []*cursor // closed cursors, to be reused
 	key               []byte    // scratch
 }
 

@@ -355,3 +355,40 @@ func TestKeysOfMaximumSizeAreStored(t *testing.T) {
 	require.NoError(t, k.SetKey(ofKey[backend.TimeSize-1:]))
 	require.ErrorIs(t, timers.Register(state.EventTime, 1, nil), backend.ErrKeyTooLarge)
 }
+
+// A closed cursor is reused by the next scan, with the memory of its iterator. Open cursors are not.
+func TestClosedCursorsAreReused(t *testing.T) {
+	b, keyed := backendOn(t, newFS(), Options{})
+	m, err := state.MapOf(keyed, state.MapDescriptor[int64, int64]{Name: "map", Key: codec.Int[int64](), Value: codec.Int[int64]()})
+	require.NoError(t, err)
+	for _, key := range []string{"a", "b"} {
+		require.NoError(t, keyed.SetKey(key))
+		for i := range int64(3) {
+			require.NoError(t, m.Put(i, i))
+		}
+	}
+	visited := 0
+	for e, err := range m.All() { // nested loops over two maps, one of which ends early
+		require.NoError(t, err)
+		require.NoError(t, keyed.SetKey("a"))
+		for f, err := range m.From(e.Key) {
+			require.NoError(t, err)
+			visited += int(f.Key + 1)
+			if f.Key == 1 {
+				break
+			}
+		}
+		require.NoError(t, keyed.SetKey("b"))
+		require.Len(t, b.cursors, 1)
+		require.Len(t, b.idleCursors, 1)
+	}
+	require.Equal(t, 1+2+2+3, visited)
+	require.Empty(t, b.cursors)
+	require.Len(t, b.idleCursors, 2)
+
+	c := b.ScanPrefix(nil, nil)
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close(), "a second Close does nothing")
+	require.Empty(t, b.cursors)
+	require.Len(t, b.idleCursors, 2)
+}

@@ -77,6 +77,7 @@ type Cursor interface {
 	// call of any method of the cursor or the backend. Next returns ErrClosed after Close of
 	// the backend.
 	Next() (key, value []byte, ok bool, err error)
-	// Close releases the cursor.
+	// Close releases the cursor. The caller must not use the cursor any longer: the backend may
+	// return it from the next ScanPrefix.
 	Close() error
 }
