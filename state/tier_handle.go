@@ -22,6 +22,9 @@ func (h *tierHandle[K, R]) seek() (*R, error) {
 	if err := h.tier().MakeRoom(); err != nil {
 		return nil, h.wrap(err)
 	}
+	if h.rows.unswept >= sweptAtOnce {
+		h.rows.sweep()
+	}
 	slot, ok := h.table.seek(h.keyed, h.namespaceID)
 	if !ok {
 		return nil, nil

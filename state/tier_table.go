@@ -30,6 +30,9 @@ type tierTable[K, R any] struct {
 	recent   []uint64          // bit i of element n: row 64n+i was used since the hand came by
 	hand     uint32            // the slot that Evict examines next
 	rowBytes tierRowBytes
+
+	unswept uint32 // slots that sweep must still examine for the rows that were inserted
+	broom   uint32 // the slot that sweep examines next
 }
 
 // tierFormat knows the rows R of a tierTable.
@@ -125,8 +128,33 @@ func (t *tierTable[K, R]) insertRow() (*R, error) {
 	if err == nil {
 		t.tier.Charge(t.charge(t.probedBy.encoded))
 		t.use(t.lastSeek.slot)
+		t.unswept += sweptPerRow
 	}
 	return r, err
+}
+
+const (
+	// sweptPerRow is the number of slots that sweep examines for each row that is inserted. At
+	// least 7/16 of the slots of a full index are used, so that sweep examines more rows than are
+	// inserted, and rows that are known to be missing cannot outgrow the others.
+	sweptPerRow = 4
+	// sweptAtOnce is the number of slots that one call of sweep examines.
+	sweptAtOnce = 64
+)
+
+// sweep removes rows that say that nothing is below and that were not used for some time. Without it,
+// reads of new keys would fill the tier with them until an eviction.
+func (t *tierTable[K, R]) sweep() {
+	t.unswept -= sweptAtOnce
+	if t.broom >= t.slots {
+		t.broom = 0
+	}
+	for end := min(t.broom+sweptAtOnce, t.slots); t.broom < end; t.broom++ {
+		slot := t.broom
+		if t.holds(slot) && t.format.mark(&t.rows.At(slot).value).isMissing(t.tier) && !t.wasUsed(slot) {
+			t.drop(slot)
+		}
+	}
 }
 
 // Evict implements backend.TierTable.
