@@ -239,13 +239,14 @@ func (t *tierTable[K, R]) FrozenTier(p *backend.Pin, epoch uint32) (backend.Froz
 	}
 	return &frozenTier[K, R]{
 		frozenTable: frozenTable[K, R]{frozenRows: frozen.frozenRows},
-		pages:       frozen.pages, epoch: epoch, format: t.format,
+		name:        t.info.Name, format: t.format, pages: frozen.pages, epoch: epoch,
 	}, t.index.Freeze()
 }
 
 // frozenTier is a tierTable at a freeze: the rows that were written in the epoch that it ended.
 type frozenTier[K, R any] struct {
 	frozenTable[K, R]
+	name   string // of the state
 	format tierFormat[R]
 	pages  cow.Frozen[uint32]
 	epoch  uint32
@@ -279,12 +280,12 @@ func (f *frozenTier[K, R]) Groups(first uint32, groups []uint16) {
 
 // Reader implements backend.FrozenTable.
 func (f *frozenTier[K, R]) Reader() backend.FrozenTable {
-	return &frozenTier[K, R]{frozenTable[K, R]{frozenRows: f.frozenRows}, f.format, f.pages, f.epoch}
+	return &frozenTier[K, R]{frozenTable[K, R]{frozenRows: f.frozenRows}, f.name, f.format, f.pages, f.epoch}
 }
 
-// Entries implements backend.FrozenTier.
+// Entries implements backend.FrozenTier. It adds the name of the state to each error.
 func (f *frozenTier[K, R]) Entries(slot uint32, group uint16, yield func(op backend.Op, key, value []byte) error) error {
 	key, _, _ := f.gatheredRow(slot, group)
 	f.row.key = append(f.row.key[:0], key...)
-	return f.format.entries(&f.rows.At(slot).value, f.epoch, &f.row, yield)
+	return wrapState(f.name, f.format.entries(&f.rows.At(slot).value, f.epoch, &f.row, yield))
 }

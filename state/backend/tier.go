@@ -62,6 +62,7 @@ type Tier struct {
 	makeRoom  func() error
 	refresh   func()
 	tables    []tierTable // ordered by id
+	shared    bool        // a run has tables, which must not change
 	sweeping  int         // index in tables of the one that Evict examines next
 }
 
@@ -80,6 +81,9 @@ func NewTier(r *Registry, limit int64, makeRoom func() error, refresh func()) *T
 
 // Add adds the table of a state. TieredBackend.AddTierTable calls it.
 func (t *Tier) Add(id ID, table TierTable) {
+	if t.shared {
+		t.tables, t.shared = slices.Clone(t.tables), false
+	}
 	at, _ := slices.BinarySearchFunc(t.tables, id, func(e tierTable, id ID) int { return cmp.Compare(e.id, id) })
 	t.tables = slices.Insert(t.tables, at, tierTable{id, table})
 }
@@ -104,10 +108,10 @@ func (t *Tier) Freeze() *TierRun {
 		panic("a tier has had 2^32 epochs") // 136 years with one each second
 	}
 	run := &TierRun{
-		pin: t.registry.Freeze(), Epoch: t.epoch, groups: t.registry.Keyspace().Groups, tables: slices.Clip(t.tables),
+		pin: t.registry.Freeze(), Epoch: t.epoch, groups: t.registry.Keyspace().Groups, tables: t.tables,
 	}
 	t.epoch++
-	t.written, t.dirty = false, 0
+	t.written, t.shared, t.dirty = false, true, 0
 	return run
 }
 

@@ -17,6 +17,7 @@ import (
 var overlappingSnapshots = properties{
 	{"a snapshot sees nothing written after it", snapshotIsolation},
 	{"a state declared during a snapshot is in the next one", stateRegisteredDuringSnapshot},
+	{"states declared after a view do not change it", statesDeclaredAfterViews},
 	{"each of overlapping snapshots has the state of its start", snapshotsOverlap},
 	{"a snapshot runs while thousands of keys change", keysChangeDuringSnapshot},
 	{"a synchronous snapshot is done when Start returns", snapshotSynchronous},
@@ -46,6 +47,35 @@ func stateRegisteredDuringSnapshot(t *testing.T, h harness) {
 		q.at("k")
 		q.requireFilled("x")
 		requireList(t, want, late)
+	}
+}
+
+// statesDeclaredAfterViews takes a view after each of several declarations and reads all views at the
+// end. The backend may order states by ID, so that a new one comes before others.
+func statesDeclaredAfterViews(t *testing.T, h harness) {
+	b := h.backend(t, state.Options{Keyspace: state.WholeKeyspace(1)})
+	k := keyedOn(t, b, text)
+	require.NoError(t, k.SetKey("k"))
+	var values []state.ValueState[string]
+	var views []snapshot.View
+	for round := range 8 {
+		values = append(values, valueOn(t, k, fmt.Sprint("value ", round), text))
+		for _, value := range values {
+			require.NoError(t, value.Set(fmt.Sprint("round ", round)))
+		}
+		v, err := b.View()
+		require.NoError(t, err)
+		t.Cleanup(v.Close)
+		views = append(views, v)
+	}
+	for round, v := range views {
+		rows := 0
+		require.NoError(t, v.Rows(0, func(_, value []byte) error {
+			require.Equal(t, fmt.Sprint("round ", round), string(value[1:]))
+			rows++
+			return nil
+		}))
+		require.Equal(t, round+1, rows, "rows of the view of round %d", round)
 	}
 }
 

@@ -75,9 +75,16 @@ func (t *Tiered) mayHappen() error {
 	return t.err
 }
 
+// maxPendingRuns is the number of pending epochs after which a freeze installs the oldest one. Each
+// makes the first change of a table after a freeze dearer.
+const maxPendingRuns = 6
+
 // freeze ends an epoch in which something was written.
 func (t *Tiered) freeze() {
 	if t.tier.HasWrites() {
+		if len(t.pending) == maxPendingRuns {
+			t.install()
+		}
 		run := &sharedRun{TierRun: t.tier.Freeze()}
 		run.retain()
 		t.pending = append(t.pending, run)
