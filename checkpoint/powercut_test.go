@@ -106,7 +106,7 @@ func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, er
 
 // open opens and restores a subtask.
 func (r *cutRun) open(dir string, space state.Keyspace) error {
-	b, err := lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk})
+	b, err := lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk, Tier: r.rng.IntN(2) == 0})
 	if err != nil {
 		return err
 	}

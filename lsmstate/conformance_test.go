@@ -56,6 +56,7 @@ func TestBackendConformsWithFewTimersInMemory(t *testing.T) {
 // randomOptions returns random options that depend on the seed.
 func randomOptions(seed uint64) Options {
 	rng := rand.New(rand.NewPCG(seed, 7))
+	tier := tierSizes[rng.IntN(len(tierSizes))]
 	o := Options{
 		timersPerGroup: 1 + rng.IntN(5),
 		Compression:    [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)],
@@ -63,17 +64,12 @@ func randomOptions(seed uint64) Options {
 			o.MemtableBytes = 1 << (9 + rng.IntN(9))
 			o.BlockBytes = 512 << rng.IntN(4)
 			o.FileBytes = 4 << (10 + rng.IntN(8))
-			o.Log = lsm.LogMode(rng.IntN(4))
+			if tier == 0 { // a tree with a log takes no runs of a tier
+				o.Log = lsm.LogMode(rng.IntN(4))
+			}
 		},
 	}
-	if rng.IntN(2) == 0 { // a store with a log takes no tier
-		tune := o.tune
-		o.Tier, o.tierBytes = true, []int64{1, 4 << 10, 1 << 20}[rng.IntN(3)]
-		o.tune = func(o *lsm.Options) {
-			tune(o)
-			o.Log = lsm.LogOff
-		}
-	}
+	setTier(&o, tier)
 	if rng.IntN(2) == 0 {
 		o.Picker = lsm.NewTiered(3 + rng.IntN(4))
 	}

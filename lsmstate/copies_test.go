@@ -136,6 +136,7 @@ func TestPackedTablesHaveNoLocalCopies(t *testing.T) {
 		o.Picker = idle{} // each flush makes a table
 	}), newShelf(t, mem)
 	n.set("large", randomText(rand.New(rand.NewPCG(1, 1)), 2*packTableBytes))
+	view1(t, n.Backend).Close() // ends an epoch of the tier
 	require.NoError(t, n.db.Flush(context.Background()))
 	n.set("small", "value")
 	h, err := s.save(n, "first", snapshot.Incremental)

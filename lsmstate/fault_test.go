@@ -182,7 +182,9 @@ func armedPlan(armed *atomic.Bool, plan vfstest.Plan) vfstest.Plan {
 
 // restoreOn restores on a disk that fails once it is armed.
 func restoreOn(t *testing.T, disk vfs.FS, s *shelf, h snapshot.Handle, armed *atomic.Bool) error {
-	b, err := Create("broken", Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}, FS: disk})
+	o := Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}, FS: disk}
+	setTier(&o, tierOf(t, "broken"))
+	b, err := Create("broken", o)
 	require.NoError(t, err)
 	k, err := state.NewKeyed(b, codec.String[string]())
 	require.NoError(t, err)

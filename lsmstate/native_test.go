@@ -49,6 +49,7 @@ func randomText(rng *rand.Rand, size int) string {
 // largeTask returns a task with some megabytes in several tables.
 func largeTask(t *testing.T, fs vfs.FS, dir string) *nativeTask {
 	n := nativeOn(t, fs, dir, 0, 1, func(o *Options) {
+		setTier(o, min(o.tierBytes<<18, 256<<10)) // none or 256 KiB; each spill is a table
 		o.tune = func(o *lsm.Options) { o.MemtableBytes, o.FileBytes = 256<<10, 128<<10 }
 	})
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -87,9 +87,11 @@ type nativeTask struct {
 
 const nativeGroups = 16
 
-// nativeOn opens the backend of a subtask in its own directory.
+// nativeOn opens the backend of a subtask in its own directory. The size of its hot tier depends on
+// the test and the directory.
 func nativeOn(t *testing.T, fs vfs.FS, dir string, subtask, parallelism int, tune func(*Options)) *nativeTask {
 	o := Options{Options: state.Options{Keyspace: state.SubtaskKeyspace(subtask, parallelism, nativeGroups)}, FS: fs}
+	setTier(&o, tierOf(t, dir))
 	if tune != nil {
 		tune(&o)
 	}
