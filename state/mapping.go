@@ -75,6 +75,9 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 		return nil, err
 	}
 	info := backend.Info{Name: d.Name, Kind: backend.KindMap, Key: k.codec.ID(), Codecs: []codec.ID{d.Key.ID(), d.Value.ID()}}
+	if b, ok := tierOf(k.backend, codec.RoundTrips(d.Key), codec.RoundTrips(d.Value)); ok {
+		return tierMapOf(k, b, info, d)
+	}
 	switch b := k.backend.(type) {
 	case backend.HeapBackend:
 		h, err := tableOf(k, b, info, mapFormat[UK, UV]{d.Key, d.Value})

@@ -93,43 +93,49 @@ func (m *sortedMap[UK, UV]) get(c codec.Codec[UK], key UK) (value UV, ok bool) {
 
 // floor returns the entry with the greatest user key at or below key.
 func (m *sortedMap[UK, UV]) floor(c codec.Codec[UK], key UK) (e Entry[UK, UV], ok bool) {
-	if m == nil {
-		return e, false
-	}
-	if m.tree != nil {
-		m.tree.DescendLessOrEqual(Entry[UK, UV]{Key: key}, func(found Entry[UK, UV]) bool {
-			e, ok = found, true
-			return false
-		})
-		return e, ok
-	}
-	i, found := m.search(c, key)
-	if !found {
-		i--
-	}
-	if i < 0 {
-		return e, false
-	}
-	return m.small[i], true
+	m.descend(c, key, func(found Entry[UK, UV]) bool {
+		e, ok = found, true
+		return false
+	})
+	return e, ok
 }
 
-// put stores an entry. The map must come from mutable.
-func (m *sortedMap[UK, UV]) put(c codec.Codec[UK], key UK, value UV) {
+// descend calls yield with the entries at or below a user key, in descending order, until yield
+// returns false.
+func (m *sortedMap[UK, UV]) descend(c codec.Codec[UK], key UK, yield func(Entry[UK, UV]) bool) {
+	switch {
+	case m == nil:
+	case m.tree != nil:
+		m.tree.DescendLessOrEqual(Entry[UK, UV]{Key: key}, yield)
+	default:
+		i, found := m.search(c, key)
+		if !found {
+			i--
+		}
+		for ; i >= 0 && yield(m.small[i]); i-- {
+		}
+	}
+}
+
+// put stores an entry and returns the value that it replaces. It returns false if the map did not have
+// the user key. The map must come from mutable.
+func (m *sortedMap[UK, UV]) put(c codec.Codec[UK], key UK, value UV) (old UV, ok bool) {
 	e := Entry[UK, UV]{key, value}
 	if m.tree != nil {
-		m.tree.ReplaceOrInsert(e)
-		return
+		replaced, ok := m.tree.ReplaceOrInsert(e)
+		return replaced.Value, ok
 	}
 	i, ok := m.search(c, key)
 	switch {
 	case ok:
-		m.small[i] = e
+		old, m.small[i] = m.small[i].Value, e
 	case len(m.small) < smallMap:
 		m.small = slices.Insert(m.small, i, e)
 	default:
 		m.grow(c)
 		m.tree.ReplaceOrInsert(e)
 	}
+	return old, ok
 }
 
 // grow converts the slice to a tree.
@@ -150,6 +156,25 @@ func (m *sortedMap[UK, UV]) remove(c codec.Codec[UK], key UK) {
 	}
 	if i, ok := m.search(c, key); ok {
 		m.small = slices.Delete(m.small, i, i+1)
+	}
+}
+
+// removeIf removes the entries for which remove returns true. It calls remove once for each entry. The
+// map must come from mutable.
+func (m *sortedMap[UK, UV]) removeIf(remove func(Entry[UK, UV]) bool) {
+	if m.tree == nil {
+		m.small = slices.DeleteFunc(m.small, remove)
+		return
+	}
+	var removed []Entry[UK, UV]
+	m.tree.Ascend(func(e Entry[UK, UV]) bool {
+		if remove(e) {
+			removed = append(removed, e)
+		}
+		return true
+	})
+	for _, e := range removed {
+		m.tree.Delete(e)
 	}
 }
 

@@ -29,6 +29,7 @@ type tierTable[K, R any] struct {
 	newest   uint32            // the newest epoch in pages
 	recent   []uint64          // bit i of element n: row 64n+i was used since the hand came by
 	hand     uint32            // the slot that Evict examines next
+	drops    uint64            // incremented when rows, or parts of one, are removed that are still below
 	rowBytes tierRowBytes
 
 	unswept uint32 // slots that sweep must still examine for the rows that were inserted
@@ -190,6 +191,7 @@ func (t *tierTable[K, R]) wasUsed(slot uint32) bool {
 // drop removes the row in a slot from the tier, but not the rows below.
 func (t *tierTable[K, R]) drop(slot uint32) {
 	t.changes++
+	t.drops++
 	t.unit.Touch()
 	hash := t.Hash(slot) // sets t.key
 	size := t.charge(t.key) + t.format.size(&t.rows.At(slot).value)
