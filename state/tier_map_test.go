@@ -599,3 +599,21 @@ func TestTierMapThatIsAlwaysDirtyDropsCleanEntries(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 10_000, n)
 }
+
+// The end of a walk makes a map complete, and may trim it. It must not do both.
+func TestTierMapThatIsTrimmedAtTheEndOfAWalkIsIncomplete(t *testing.T) {
+	const all = 2_050
+	for read := int64(2_020); read < 2_040; read++ { // one of them is the number at which the map is trimmed
+		b := newBelow(t)
+		m, _ := tierMapOn(t, b)
+		fill(t, m, all)
+		b.evict()
+		for i := range read {
+			_, ok, err := m.Get(i)
+			require.NoError(t, err)
+			require.True(t, ok)
+		}
+		require.Len(t, keysOf(t, m), all)
+		require.Len(t, keysOf(t, m), all, "%d entries were in the tier", read)
+	}
+}

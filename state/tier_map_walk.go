@@ -300,7 +300,7 @@ func (w *mapWalk[K, UK, UV]) complete() error {
 		return nil
 	}
 	r, err := at.edit()
-	if err != nil {
+	if err != nil || w.drops != at.rows.drops { // edit has trimmed the map
 		return err
 	}
 	r.complete = true
