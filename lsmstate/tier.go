@@ -24,7 +24,8 @@ import (
 // A freeze comes with each view, and when the tier is above its limit and too few of its rows are
 // installed: that is a spill.
 //
-// Invariant: pending has the epochs whose runs may not be in the tree yet, oldest first.
+// Invariant: pending has the epochs whose runs may not be in the tree yet, oldest first, at most
+// maxPending.
 //
 // Thread safety: the task's goroutine only. A nil *hotTier is a tier that is off.
 type hotTier struct {
@@ -91,6 +92,11 @@ func (t *hotTier) freeze() error {
 	if err != nil {
 		return err
 	}
+	if t.refresh(); len(t.pending) >= maxPending {
+		if err := t.waitFor(t.pending[0]); err != nil {
+			return err
+		}
+	}
 	rows := t.tier.Freeze()
 	source := &tierSource{run: rows, timers: t.backend.freezeTimers(rows.Epoch), appends: &t.backend.appends}
 	number, err := db.SealWith(source)
@@ -103,6 +109,11 @@ func (t *hotTier) freeze() error {
 	t.tier.SetLimit(0) // renews the claim: it may be above its limit
 	return nil
 }
+
+// maxPending is the number of pending epochs at which a freeze waits for the oldest one. Each keeps the
+// pages that were written since, so while runs cannot be written, further snapshots must fail instead
+// of taking more memory. Usually one or two are pending: that of a snapshot and that of a spill.
+const maxPending = 8
 
 // failure returns failed.
 func (t *hotTier) failure() error {
@@ -190,8 +201,12 @@ func (t *hotTier) wait() error {
 	if err := t.freeze(); err != nil || len(t.pending) == 0 {
 		return err
 	}
-	newest := t.pending[len(t.pending)-1].number
-	if err := t.backend.db.WaitFlushed(context.Background(), newest); err != nil {
+	return t.waitFor(t.pending[len(t.pending)-1])
+}
+
+// waitFor waits until an epoch is in the tree. It returns the error of a flush that fails.
+func (t *hotTier) waitFor(e pendingEpoch) error {
+	if err := t.backend.db.WaitFlushed(context.Background(), e.number); err != nil {
 		return wrapLSMError(err)
 	}
 	t.refresh()
