@@ -184,7 +184,7 @@ func (t *Tier) MakeRoom() error {
 // Evict removes rows that are installed until the tables take at most a number of bytes, those that
 // were not used for some time first. It reports whether they do.
 func (t *Tier) Evict(bytes int64) bool {
-	for idle := 0; t.bytes > bytes && idle < 2*len(t.tables); t.sweeping++ { // the first sweep may only clear marks of use
+	for idle := 0; t.bytes > bytes && idle < idleSweeps*len(t.tables); t.sweeping++ {
 		if t.sweeping >= len(t.tables) {
 			t.sweeping = 0
 		}
@@ -198,6 +198,10 @@ func (t *Tier) Evict(bytes int64) bool {
 	}
 	return t.bytes <= bytes
 }
+
+// idleSweeps is the number of sweeps over a table without an eviction after which nothing can be evicted.
+// The first sweep begins in the middle of the table, and the second may only clear marks of use.
+const idleSweeps = 3
 
 // evictSlots is the number of slots that Evict examines before it checks the memory again.
 const evictSlots = 256
