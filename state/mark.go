@@ -20,7 +20,6 @@ type mark struct {
 	written uint32 // epoch of the last write; 0: none since the row was read from below
 	absent  bool   // there is no value
 	fresh   bool
-	header  byte // the stored header of the value: see storedHeader
 }
 
 // set records a write of a value, and reports whether it is the first write in the current epoch.

@@ -49,7 +49,8 @@ type listRow[E any] struct {
 	payload  int64 // memory that the elements refer to, in bytes
 }
 
-// listPart is the part of a tail row that was appended in one epoch.
+// listPart is the part of a tail row that was appended in one epoch. A frozen row shares its parts with
+// the live one, which may shorten the chain: the encoder must not read them.
 type listPart struct {
 	epoch uint32
 	n     int       // number of elements

@@ -106,11 +106,11 @@ func (t *tierTable[K, R]) touch(slot uint32) {
 
 // use records a read of the row in a slot.
 func (t *tierTable[K, R]) use(slot uint32) {
-	if at := int(slot / 64); at < len(t.recent) {
-		t.recent[at] |= 1 << (slot % 64)
-	} else {
+	at := int(slot / 64)
+	if at >= len(t.recent) {
 		t.recent = append(t.recent, make([]uint64, at+1-len(t.recent))...)
 	}
+	t.recent[at] |= 1 << (slot % 64)
 }
 
 // admit inserts the probed row with what was read from below. The table must not have the row.
