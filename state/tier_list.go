@@ -12,7 +12,8 @@ import (
 type tierList[K, E any] struct {
 	tierHandle[K, listRow[E]]
 	elementRules[E]
-	format listRowFormat[E]
+	format  listRowFormat[E]
+	counted int64 // bytes of the row that own returned last, as far as Tier.Dirty has them
 }
 
 // tierListOf declares a list state in a hot tier.
@@ -25,7 +26,7 @@ func tierListOf[K, E any](k *Keyed[K], b backend.TieredBackend, info backend.Inf
 }
 
 func newTierList[K, E any](h tierHandle[K, listRow[E]], c codec.Codec[E]) *tierList[K, E] {
-	return &tierList[K, E]{h, elementRulesOf(h.keyed.registry.Limits(), c), listRowFormatOf(c)}
+	return &tierList[K, E]{tierHandle: h, elementRules: elementRulesOf(h.keyed.registry.Limits(), c), format: listRowFormatOf(c)}
 }
 
 func (h *tierList[K, E]) Get() ([]E, error) {
@@ -194,6 +195,9 @@ func (h *tierList[K, E]) own() (*listRow[E], error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.counted = h.format.size(r); r.written != h.tier().Epoch() {
+		h.counted = -h.rows.rowBytes.row
+	}
 	if isNew {
 		r.absent = true
 		if h.mayBeBelow() {
@@ -207,7 +211,9 @@ func (h *tierList[K, E]) own() (*listRow[E], error) {
 // changed ends a change that leaves elements in the row.
 func (h *tierList[K, E]) changed(r *listRow[E]) {
 	r.set(h.tier())
-	h.tier().Charge(h.format.size(r))
+	size := h.format.size(r)
+	h.tier().Charge(size)
+	h.tier().ChargeWrite(size - h.counted)
 }
 
 // check returns an error if an element cannot be added.

@@ -154,9 +154,10 @@ func (t *Tier) Limit() int64 { return t.limit }
 // SetLimit changes the limit.
 func (t *Tier) SetLimit(bytes int64) { t.limit = bytes }
 
-// ChargeWrite records the first write to a row of some bytes in this epoch.
+// ChargeWrite records the first write to a row of some bytes in this epoch, or a change of the size of
+// such a row.
 func (t *Tier) ChargeWrite(bytes int64) {
-	if t.dirty += bytes; t.dirty > t.mostDirty {
+	if t.dirty = max(0, t.dirty+bytes); t.dirty > t.mostDirty {
 		t.limit = math.MinInt64 // the next MakeRoom calls makeRoom
 		t.mostDirty = math.MaxInt64
 	}

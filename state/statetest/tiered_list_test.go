@@ -304,3 +304,24 @@ func TestTierListChargesItsElements(t *testing.T) {
 	require.NoError(t, l.list.Clear())
 	requireElements(0)
 }
+
+// A spill begins by the bytes of the rows that were written, so lists must count too.
+func TestTierListCountsWhatWasWritten(t *testing.T) {
+	const size = 10_000
+	element := strings.Repeat("x", size)
+	l := newSteppedList(t, false)
+	requireWritten := func(elements int) {
+		t.Helper()
+		require.EqualValues(t, elements, l.tier.Dirty()/size)
+	}
+	require.NoError(t, l.list.Add(element))
+	requireWritten(1)
+	require.NoError(t, l.list.AddAll([]string{element, element}))
+	requireWritten(3)
+	l.freeze()
+	requireWritten(0)
+	require.NoError(t, l.list.Add(element)) // the whole row must be installed again before it can be evicted
+	requireWritten(4)
+	require.NoError(t, l.list.Set([]string{element}))
+	requireWritten(1)
+}
