@@ -97,7 +97,10 @@ func (t *hotTier) freeze() error {
 			return err
 		}
 	}
-	rows := t.tier.Freeze()
+	rows, err := t.tier.Freeze()
+	if err != nil {
+		return fmt.Errorf("lsmstate: %w", err)
+	}
 	source := &tierSource{run: rows, timers: t.backend.freezeTimers(rows.Epoch), appends: &t.backend.appends}
 	number, err := db.SealWith(source)
 	if err != nil {

@@ -303,8 +303,9 @@ func TestCloseReleasesPendingEpochs(t *testing.T) {
 	n := tieredOn(t, newFS(), "one", 16<<20, func() bool { return !failing.Load() })
 	n.setFragile("k", "v")
 	failing.Store(true)
-	run := n.tier.tier.Freeze() // as hotTier.freeze
-	_, err := n.db.SealWith(&tierSource{run: run, appends: &n.appends})
+	run, err := n.tier.tier.Freeze() // as hotTier.freeze
+	require.NoError(t, err)
+	_, err = n.db.SealWith(&tierSource{run: run, appends: &n.appends})
 	require.NoError(t, err)
 	n.set("other", "v")
 	v := view1(t, n.Backend)

@@ -61,7 +61,9 @@ func (b *tieredTimers) declare(k *state.Keyed[string], name string) *state.Timer
 func (b *tieredTimers) freeze(failAfter int) {
 	frozen := b.freezeTimers(b.tier.Epoch())
 	r := &timerRun{epoch: b.tier.Epoch(), encoded: make(chan error, 1)}
-	b.tier.Freeze().Close()
+	rows, err := b.tier.Freeze()
+	require.NoError(b.t, err)
+	rows.Close()
 	b.pending = append(b.pending, r)
 	go func() {
 		defer frozen.close()

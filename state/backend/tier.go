@@ -2,6 +2,7 @@ package backend
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -102,17 +103,18 @@ func (t *Tier) Written() { t.written = true }
 func (t *Tier) HasWrites() bool { return t.written }
 
 // Freeze ends the epoch, in constant time, and returns its run. The backend installs the runs below
-// in the order of Freeze, and closes them.
-func (t *Tier) Freeze() *TierRun {
+// in the order of Freeze, and closes them. Freeze returns ErrFull after 2^32 - 2 epochs, which is 136
+// years with one each second; a restore begins with the first one.
+func (t *Tier) Freeze() (*TierRun, error) {
 	if t.epoch == math.MaxUint32 {
-		panic("a tier has had 2^32 epochs") // 136 years with one each second
+		return nil, fmt.Errorf("the hot tier has ended %d epochs: restore from a checkpoint: %w", t.epoch-1, ErrFull)
 	}
 	run := &TierRun{
 		pin: t.registry.Freeze(), Epoch: t.epoch, groups: t.registry.Keyspace().Groups, tables: t.tables,
 	}
 	t.epoch++
 	t.written, t.shared, t.dirty = false, true, 0
-	return run
+	return run, nil
 }
 
 // Install records that everything up to an epoch is below.

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +54,17 @@ func TestTierEvictsUsedRowsWhereverTheHandIs(t *testing.T) {
 		require.True(t, tier.Evict(0), "hand at %d", hand)
 		require.Zero(t, tier.Bytes())
 	}
+}
+func TestTierRefusesAFreezeAfterTheLastEpoch(t *testing.T) {
+	r, err := NewRegistry(Options{})
+	require.NoError(t, err)
+	tier := NewTier(r, 0, func() error { return nil }, func() {})
+	tier.epoch = math.MaxUint32 - 1
+	run, err := tier.Freeze()
+	require.NoError(t, err)
+	run.Close()
+	tier.Written()
+	_, err = tier.Freeze()
+	require.ErrorIs(t, err, ErrFull)
+	require.True(t, tier.HasWrites(), "the epoch has not ended")
 }

@@ -85,7 +85,12 @@ func (t *Tiered) freeze() {
 		if len(t.pending) == maxPendingRuns {
 			t.install()
 		}
-		run := &sharedRun{TierRun: t.tier.Freeze()}
+		frozen, err := t.tier.Freeze()
+		if err != nil {
+			t.err = err
+			return
+		}
+		run := &sharedRun{TierRun: frozen}
 		run.retain()
 		t.pending = append(t.pending, run)
 	}
