@@ -110,11 +110,16 @@ func (d *Draft) Commit() error {
 	return nil
 }
 
-// Abort removes the temporary file. After a successful Commit or another Abort it does nothing.
+// Abort removes the temporary file, unless somebody else has. After a successful Commit or another Abort it
+// does nothing.
 func (d *Draft) Abort() error {
 	if d.ended {
 		return nil
 	}
 	d.ended = true
-	return errors.Join(d.file.Close(), d.fs.Remove(d.temp))
+	err := d.fs.Remove(d.temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(d.file.Close(), err)
 }

@@ -94,6 +94,16 @@ func TestFirstOfTwoDraftsGetsTheName(t *testing.T) {
 	require.Equal(t, files{"d": "dir", "d/a": "second"}, tree(t, m))
 }
 
+// A collector may remove the files of a checkpoint that was cancelled while a subtask aborts its upload.
+func TestAbortAcceptsThatTheTemporaryFileIsGone(t *testing.T) {
+	m := publishDisk(t, false)
+	d, err := NewDraft(m, "d/a")
+	require.NoError(t, err)
+	require.NoError(t, m.Remove(d.temp))
+	require.NoError(t, d.Abort())
+	require.Equal(t, files{"d": "dir"}, tree(t, m))
+}
+
 func TestDraftOfReturnsTheNameOfALeftover(t *testing.T) {
 	m := publishDisk(t, false)
 	for _, name := range []string{"a", "a.b", ".a", "a.01234567"} {
