@@ -18,7 +18,8 @@ import (
 // ErrLocked if the store is open, and nil if the directory is missing. If the directory has
 // other entries, Destroy leaves them and the directory in place, and returns ErrNotStore, or
 // ErrNotRegular for an entry that has the name of a store's file but is not a regular file.
-// Destroy uses only Options.FS. It returns an error if dir is a symbolic link.
+// Destroy uses only Options.FS. It resolves symbolic links in dir once, and returns an error if dir is
+// a symbolic link itself, or empty.
 func Destroy(dir string, options Options) error {
 	if err := destroy(options.fileSystem(), dir); err != nil {
 		return fmt.Errorf("destroy store: %w", err)
@@ -27,8 +28,12 @@ func Destroy(dir string, options Options) error {
 }
 
 // destroy locks the store, removes its files, then the lock and the directory.
-func destroy(fsys vfs.FS, dir string) error {
-	info, err := fsys.Lstat(dir)
+func destroy(fsys vfs.FS, name string) error {
+	dir, err := fsys.Resolve(name)
+	var info fs.FileInfo
+	if err == nil {
+		info, err = fsys.Lstat(name)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -36,7 +41,7 @@ func destroy(fsys vfs.FS, dir string) error {
 		return err
 	}
 	if err := vfs.CheckDirectory(info); err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	lock, err := fsys.Lock(filepath.Join(dir, directory.LockName))
 	if err != nil {
@@ -76,7 +81,7 @@ func removeFiles(fsys vfs.FS, dir string) error {
 // SplitOf returns the name of the split function that the store in a directory was created
 // with: see Options.Split. It takes no lock and changes nothing. It returns ErrNotStore if the
 // directory has no store, or has a file that does not belong to a store. It uses only
-// Options.FS.
+// Options.FS. It resolves symbolic links in dir once.
 func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
 	if err := checkContext(ctx); err != nil {
 		return "", fmt.Errorf("split of store: %w", err)
@@ -89,7 +94,11 @@ func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
 }
 
 // splitIn checks every name in the directory, then reads the split from the manifest.
-func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
+func splitIn(ctx context.Context, fsys vfs.FS, name string) (string, error) {
+	dir, err := fsys.Resolve(name)
+	if err != nil {
+		return "", err
+	}
 	names, err := fsys.List(dir)
 	if err != nil {
 		return "", err

@@ -35,6 +35,29 @@ func TestLinksInTheNameOfAStoreAreResolvedByTheKernel(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(root, "app/data"))
 }
 
+// With app/current -> releases/7, app/current/../data is app/releases/data, not app/data.
+func TestDestroyAndSplitOfResolveLinksAsTheKernelDoes(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "app/releases/7"), 0o700))
+	require.NoError(t, os.Symlink("releases/7", filepath.Join(root, "app/current")))
+	named, other := filepath.Join(root, "app/releases/data"), filepath.Join(root, "app/data")
+	require.NoError(t, filled(t, other).Close())
+	name := root + "/app/current/../data"
+	_, err := SplitOf(t.Context(), name, Options{})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, Destroy(name, Options{}), "there is no such store")
+	requireFilled(t, other)
+	require.NoError(t, filled(t, named).Close())
+	_, err = SplitOf(t.Context(), name, Options{})
+	require.NoError(t, err)
+	require.NoError(t, Destroy(name, Options{}))
+	require.NoDirExists(t, named)
+	requireFilled(t, other)
+	require.Error(t, Destroy("", Options{}))
+	_, err = SplitOf(t.Context(), "", Options{})
+	require.Error(t, err)
+}
+
 // plants replace a file by an irregular one. They also work if no file has that path.
 var plants = map[string]func(t *testing.T, path string){
 	"link": func(t *testing.T, path string) {

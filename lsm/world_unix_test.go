@@ -140,6 +140,36 @@ func TestRestoreChangesOnlyItsOwnFilesInAnyWorld(t *testing.T) {
 	require.Greater(t, refused, 10)
 }
 
+// Destroy removes only the files of the store that it is given, and SplitOf changes nothing.
+func TestDestroyRemovesOnlyTheStoreInAnyWorld(t *testing.T) {
+	destroyed, refused := 0, 0
+	for seed := range worlds(t) {
+		w := vfsworld.New(t, seed)
+		prepareStore(t, w)
+		name, resolves := w.RandomName(storeHome)
+		before := w.Entries()
+		w.Run(func() {
+			_, err := SplitOf(t.Context(), name, Options{})
+			require.Empty(t, w.Changes(before), "seed %d: %v", seed, err)
+			if Destroy(name, Options{}) == nil {
+				destroyed++
+			} else {
+				refused++
+			}
+		})
+		changes := w.Changes(before)
+		if !resolves {
+			require.Empty(t, changes, "seed %d: %q", seed, name)
+		}
+		for _, c := range changes {
+			require.Nil(t, c.After, "seed %d: %v", seed, c)
+			require.True(t, c.Path == storeHome || path.Dir(c.Path) == storeHome && directory.KindOf(path.Base(c.Path)) != directory.OtherFile,
+				"seed %d: %q: %v", seed, name, c)
+		}
+	}
+	t.Logf("%d destroyed, %d refused", destroyed, refused)
+}
+
 // requireAllowedIn is requireAllowed for a directory whose parent may be created too.
 func requireAllowedIn(t *testing.T, changes []vfsworld.Change, home string) {
 	t.Helper()
