@@ -189,7 +189,7 @@ func (w *world) close() (leftOpen bool) {
 	}
 	w.log("close, views or iterators left open: %v", leftOpen)
 	counted := leftOpen && (len(w.views)+len(w.scans) > 0 ||
-		slices.ContainsFunc(w.cursors, func(c *modelCursor) bool { return c.walk.at != notPinned }))
+		slices.ContainsFunc(w.cursors, func(c *modelCursor) bool { return c.walk.pinned }))
 	err := w.db.Close()
 	if counted != errors.Is(err, ErrOpen) || !counted && err != nil {
 		w.violate("close: %v", err)

@@ -50,7 +50,7 @@ type pins struct {
 
 // addWalk adds an open iterator.
 func (p *pins) addWalk(w *walk) {
-	w.at = len(p.walks)
+	w.at, w.pinned = len(p.walks), true
 	p.walks = append(p.walks, w)
 }
 

@@ -70,7 +70,7 @@ func (db *DB) OpenPrefix(it *Iterator, prefix []byte) error {
 
 // beginPrefix makes w a new walk over a prefix, without sources.
 func (w *walk) beginPrefix(prefix []byte) {
-	w.at, w.err, w.valid, w.begun, w.backward = notPinned, nil, false, false, false
+	w.pinned, w.err, w.valid, w.begun, w.backward = false, nil, false, false, false
 	l := &w.cursor
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
@@ -85,7 +85,7 @@ func (w *walk) beginPrefix(prefix []byte) {
 // it reads are flushed.
 func (w *walk) refresh() {
 	w.rebuild()
-	if w.version != nil && w.at == notPinned {
+	if w.version != nil && !w.pinned {
 		w.db.pins.addWalk(w)
 	}
 }

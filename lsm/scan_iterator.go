@@ -15,7 +15,8 @@ import (
 // walk is the state of an open iterator: a scan of a version, or a prefix iterator (cursor.on).
 type walk struct {
 	db       *DB
-	at       int // index in db.pins.walks, or notPinned
+	at       int  // index in db.pins.walks if pinned; guarded by the lock of the store
+	pinned   bool // see pins.addWalk; only the goroutine of the walk changes it
 	merger   merge.Merger
 	within   run.Range
 	err      error
@@ -33,10 +34,6 @@ type walk struct {
 	memory  bool         // the scan has sources that are memtables
 	cursor  prefixCursor // state of a prefix iterator
 }
-
-// notPinned is walk.at of a prefix iterator that has not found a source yet, so that there is nothing
-// that a flush or the end of the store has to close.
-const notPinned = -1
 
 // beginMove prepares a move and reports whether the iterator may move. For a prefix iterator it
 // takes the lock of the store.
@@ -206,7 +203,7 @@ func (w *walk) currentValue() ([]byte, error) {
 // close closes the walk.
 func (w *walk) close() error {
 	db := w.db
-	if w.at == notPinned && w.version == nil {
+	if !w.pinned { // it has found no source, so that a flush or the end of the store has nothing to close
 		w.valid = false
 		w.moves++ // another walk may reuse the memory
 		w.closePrefixWalk()
@@ -227,7 +224,7 @@ func (w *walk) closeLocked() (last bool, err error) {
 	defer db.unlock(&err)
 	w.valid = false
 	w.moves++ // another walk may reuse the memory
-	if w.at != notPinned {
+	if w.pinned {
 		db.pins.removeWalk(w)
 	}
 	defer db.o.Budget.handles.Trim(&db.lock) // close tables that only this walk kept open
